@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
@@ -19,8 +20,8 @@ from environ.fileaware_mapping import FileAwareMapping
 
 from ccproxy_site import env_file
 from ccproxy_site.places import ENV_FILE
-from gateway.conf import DJANGO, GATEWAY, LIMITS, PROVIDER, SERVER, gateway_variables
-from gateway.variables import UnusablePath, Variable, WrongValue
+from gateway.conf import DJANGO, GATEWAY, LIMITS, PROVIDER, SERVER, gateway_variables, is_one_word
+from gateway.variables import UnusablePath, Variable, WrongValue, text_of_file
 
 
 def _is_database(text: str) -> bool:
@@ -31,7 +32,32 @@ def _is_database(text: str) -> bool:
 
 
 def _is_mail_server(text: str) -> bool:
-    return urlsplit(text).scheme in environ.Env.EMAIL_SCHEMES
+    try:
+        url = urlsplit(text)
+        read = bool(environ.Env.email_url_config(text)) and url.port != 0
+    except Exception:  # whatever the library raises about an address
+        return False
+    return read and (bool(url.hostname) or not url.scheme.startswith("smtp"))
+
+
+def _is_mail_address(text: str) -> bool:
+    """Whether a text is an address, or a name with one in angle brackets."""
+    person, _at, host = parseaddr(text)[1].partition("@")
+    return bool(person and host) and "@" not in host and text.isprintable() and is_one_word(person + host)
+
+
+def _is_redis(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return is_one_word(text) and url.scheme in ("redis", "rediss", "unix") and url.port != 0
+    except ValueError:
+        return False
+
+
+def _is_host_pattern(name: str) -> bool:
+    """Whether Django compares a name with it: without scheme, path and port."""
+    address = name.startswith("[") and name.endswith("]")
+    return "/" not in name and is_one_word(name) and (":" not in name or address)
 
 
 def _is_language(text: str) -> bool:
@@ -112,7 +138,7 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         meaning="Redis, through which several processes share the cache and the live tail; empty: each has "
         "its own. Example: redis://host:6379/0",
         group=DJANGO.title,
-        check=lambda text: text.startswith(("redis://", "rediss://", "unix://")),
+        check=_is_redis,
         example="redis://host:6379/0",
         secret=True,
     ),
@@ -140,6 +166,8 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         default="ccproxy@localhost",
         meaning="From whom they are mailed.",
         group=DJANGO.title,
+        check=_is_mail_address,
+        example="ccproxy@example.com",
     ),
     Variable(
         name="DEBUG",
@@ -154,7 +182,7 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         default=("localhost", "127.0.0.1", "[::1]"),
         meaning="Host names the admin may be reached by, comma-separated.",
         group=DJANGO.title,
-        check=lambda names: not any("/" in name for name in names),
+        check=lambda names: all(map(_is_host_pattern, names)),
         example="localhost,ccproxy.example.org",
     ),
     Variable(
@@ -164,7 +192,7 @@ SITE_VARIABLES: Final[tuple[Variable, ...]] = (
         meaning="Origins of the admin behind a TLS proxy, comma-separated. "
         "Example: https://ccproxy.example.org",
         group=DJANGO.title,
-        check=lambda origins: all("://" in origin for origin in origins),
+        check=lambda urls: all(is_one_word(url) and origins([url]) for url in urls),
         example="https://ccproxy.example.org",
     ),
     Variable(
@@ -206,11 +234,12 @@ CUSTOM_HEADER_PREFIX: Final = "CUSTOM_HEADER_"
 
 
 class _Files(FileAwareMapping):
-    """The environment, in which NAME_FILE names a file with the value of NAME."""
+    """The environment, in which NAME_FILE names a file with the value of NAME. Raises UnusablePath."""
 
     def __getitem__(self, key: str) -> str:
-        # editors and most tools end a file with a newline, which is not part of a secret
-        return str(super().__getitem__(key)).rstrip("\r\n")
+        name = f"{key}_FILE"
+        path = self.env.get(name)
+        return text_of_file(name, path) if path else str(self.env[key]).rstrip("\r\n")
 
 
 class Environment(environ.FileAwareEnv):
@@ -223,6 +252,7 @@ class Values:
     """The values of all variables.
 
     `wrong`: what is to be said about those that cannot be read. `of_file`: the names that .env added.
+    `custom_headers`: CUSTOM_HEADER_X_API_KEY=v as {"X-API-KEY": "v"}.
     """
 
     of_file: frozenset[str]
@@ -231,6 +261,7 @@ class Values:
         self.of_file = of_file
         self.wrong: list[WrongValue | UnusablePath] = []
         self._values = {name: self._read(variable, environment) for name, variable in VARIABLES.items()}
+        self.custom_headers = self._headers(environment)
 
     def __call__(self, name: str) -> Any:
         return self._values[name]
@@ -243,11 +274,20 @@ class Values:
         try:
             text = environment.get_value(variable.name, cast=str, default=_UNSET)
             return variable.default if text is _UNSET else variable.read(text)
-        except (OSError, UnicodeDecodeError) as problem:
-            self.wrong.append(UnusablePath(f"{variable.name}_FILE", problem))
-        except WrongValue as wrong:
+        except (UnusablePath, WrongValue) as wrong:
             self.wrong.append(wrong)
         return variable.default
+
+    def _headers(self, environment: Environment) -> dict[str, str]:
+        start = len(CUSTOM_HEADER_PREFIX)
+        names = {name.removesuffix("_FILE") for name in os.environ if name.startswith(CUSTOM_HEADER_PREFIX)}
+        found = {}
+        for name in sorted(name for name in names if len(name) > start):
+            try:
+                found[name[start:].replace("_", "-")] = environment.ENVIRON[name]
+            except UnusablePath as wrong:
+                self.wrong.append(wrong)
+        return found
 
 
 _UNSET: Final = object()
@@ -283,19 +323,13 @@ def _is_private(name: str, value: str) -> bool:
     return variable is not None and variable.secret
 
 
-def custom_headers() -> dict[str, str]:
-    """CUSTOM_HEADER_X_API_KEY=v becomes {"X-API-KEY": "v"}; empty names are left out."""
-    start = len(CUSTOM_HEADER_PREFIX)
-    return {
-        name[start:].replace("_", "-"): value
-        for name, value in os.environ.items()
-        if name.startswith(CUSTOM_HEADER_PREFIX) and len(name) > start
-    }
-
-
 def origins(urls: Iterable[str]) -> list[str]:
     """Scheme, host and port of web addresses, as browsers write an Origin; anything else is left out."""
-    return [f"{url.scheme}://{url.netloc}".lower() for url in _web_addresses(urls)]
+    usual = {"http": ":80", "https": ":443"}
+    return [
+        f"{url.scheme}://{url.netloc.lower().removesuffix(usual.get(url.scheme, ' '))}"
+        for url in _web_addresses(urls)
+    ]
 
 
 def hosts(urls: Iterable[str]) -> list[str]:

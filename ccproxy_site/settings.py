@@ -34,7 +34,7 @@ PUBLIC_URL: str = env("PUBLIC_URL").strip().rstrip("/")
 PUBLIC_PATH: str = path_of(PUBLIC_URL)
 # naming the public address allows what it needs
 ALLOWED_HOSTS: list[str] = [*env("ALLOWED_HOSTS"), *environment.hosts([PUBLIC_URL])]
-CSRF_TRUSTED_ORIGINS: list[str] = [*env("CSRF_TRUSTED_ORIGINS"), *environment.origins([PUBLIC_URL])]
+CSRF_TRUSTED_ORIGINS: list[str] = environment.origins([*env("CSRF_TRUSTED_ORIGINS"), PUBLIC_URL])
 
 # a URL as django-environ reads it: smtp+tls://user:password@mail.example.com:587
 MAIL_CONFIGURED = bool(env("EMAIL_URL"))
@@ -265,7 +265,9 @@ WRONG_VARIABLES = tuple(env.wrong)
 GATEWAY: dict[str, Any] = {
     **env.gateway(),
     "public_url": PUBLIC_URL,
-    "custom_headers": environment.custom_headers(),
+    # sockets take an IPv6 address without the brackets that it has in URLs
+    "host": env("HOST").strip("[]"),
+    "custom_headers": env.custom_headers,
     "names": (*ALLOWED_HOSTS, *environment.hosts(CSRF_TRUSTED_ORIGINS)),
     "limits_store": env("LIMITS_STORE") or ("cache" if REDIS_URL else "database"),
     "metrics_token": env("METRICS_TOKEN").strip(),

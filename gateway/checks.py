@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.conf import GatewayConf, fitting_processes, gateway_conf
+from gateway.conf import GatewayConf, fitting_processes, gateway_conf, is_one_word
 from gateway.security import encryption
 from gateway.upstream.http1.proxies import ProxyVariables
 
@@ -236,8 +236,8 @@ def address_problems(conf: GatewayConf) -> list[CheckMessage]:
         text = conf.openai_base_url.strip()
         url = urlsplit(text)
         # without a scheme it is taken for https
-        readable = ":/" not in text or (
-            url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        readable = is_one_word(text) and (
+            ":/" not in text or (url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0)
         )
     except ValueError:
         readable = False

@@ -46,16 +46,25 @@ def _is_host(text: str) -> bool:
         # an IPv6 address may have the brackets that it has in URLs
         ipaddress.ip_address(text[1:-1] if text[0] + text[-1] == "[]" and ":" in text else text)
     except ValueError:
-        return all(part and part.replace("-", "").replace("_", "").isalnum() for part in text.split("."))
+        parts = text.split(".")
+        # a name that ends in a number would be an IPv4 address
+        return not parts[-1].isdecimal() and all(
+            part and part.replace("-", "").replace("_", "").isalnum() for part in parts
+        )
     return True
 
 
 def _is_web_address(text: str) -> bool:
     try:
         url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        return is_one_word(text) and url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
         return False
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text has no blank and no control character; urlsplit passes over some of them."""
+    return text.isprintable() and " " not in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class GatewayConf:
         check=_is_host,
         example="127.0.0.1, 0.0.0.0, :: or the name of a host",
     )
-    port: int = SERVER.variable(8082, "Port to listen on.", most=65535)
+    port: int = SERVER.variable(8082, "Port to listen on.", least=1, most=65535)
     processes: int = SERVER.variable(
         0, "Server processes on that port; 0: one with SQLite, else one a core, at most 4.", most=256
     )
@@ -109,7 +118,9 @@ class GatewayConf:
     request_timeout: float = LIMITS.variable(
         90.0, "Longest silence of the provider, in seconds.", above_zero=True
     )
-    max_retries: int = LIMITS.variable(2, "How often a failed call is tried again before the first byte.")
+    max_retries: int = LIMITS.variable(
+        2, "How often a failed call is tried again before the first byte.", most=100
+    )
     retry_budget: float = LIMITS.variable(
         30.0,
         "Seconds after the first attempt in which another one may begin. A stream also ends trying at "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final, Literal, get_type_hints
 
 from django.utils.translation import gettext as _
@@ -18,6 +19,8 @@ from django.utils.translation import gettext as _
 Kind = Literal["text", "word", "whole", "number", "switch", "list"]
 
 _ON: Final = frozenset({"1", "true", "on", "ok", "y", "yes"})
+# for numbers without a bound of their own: what a column for integers and every clock can take
+MOST: Final = 2**31 - 1
 _OFF: Final = frozenset({"", "0", "false", "off", "n", "no"})
 # the fields of a settings class by their annotations; of an optional one, empty text is None
 _KINDS: Final[dict[Any, tuple[Kind, bool]]] = {
@@ -33,13 +36,16 @@ _KINDS: Final[dict[Any, tuple[Kind, bool]]] = {
 class WrongValue(Exception):
     """A value that a variable cannot have. The sentence is made when it is read, in the reader's language."""
 
-    def __init__(self, variable: Variable, text: str) -> None:
+    def __init__(self, variable: Variable, text: str, *, too_large: bool = False) -> None:
         super().__init__(variable.name)
         self.variable = variable
         self.text = text
+        self.too_large = too_large
 
     def __str__(self) -> str:
         asked = {"variable": self.variable.name, "value": self.text, **self.variable.bounds()}
+        if self.too_large:
+            return _("%(variable)s is %(value)r; it is at most %(most)s") % {**asked, "most": MOST}
         match self.variable:
             case Variable(secret=True):
                 return _("%(variable)s cannot be read; it looks like %(example)s") % asked
@@ -71,12 +77,28 @@ class UnusablePath(Exception):
         return _("%(name)s names a file or folder that cannot be used: %(reason)s") % asked
 
 
+def text_of_file(name: str, path: str) -> str:
+    """The text of the file that variable `name` (NAME_FILE) names, without the newline at its end.
+
+    Raises UnusablePath. An empty file is refused: as a secret, empty text would mean that none is asked for.
+    """
+    try:
+        # a byte-order mark, which Windows' editor writes, is no part of a secret; nor is the last newline
+        text = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except (OSError, ValueError) as problem:
+        raise UnusablePath(name, problem) from problem
+    if not text.strip():
+        raise UnusablePath(name, ValueError(_("%(path)s is empty") % {"path": path}))
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
     """`default` is the value without the variable, `meaning` the comment above it in `.env.example`.
 
     `group`: the heading it stands under there. `optional`: empty text means None.
-    Bounds of a number: `least`, `most`, or `above_zero`. `choices`: what a text may be, beside its default.
+    Bounds of a number: `least`, `most` (None: MOST), or `above_zero`. `choices`: what a text may be, beside
+    its default.
     `check`: whether a text is fine; `example` is shown to whoever wrote one that is not.
     `secret`: the value is shown to nobody.
     """
@@ -123,6 +145,8 @@ class Variable:
             return
         if self.kind in ("whole", "number"):
             fine = math.isfinite(value) and self.least <= value and not (self.above_zero and value <= 0)
+            if fine and self.most is None and value > MOST:
+                raise WrongValue(self, str(value), too_large=True)
             fine = fine and (self.most is None or value <= self.most)
         elif self.choices:
             fine = value in self.choices

@@ -131,7 +131,7 @@ def test_any_text_is_a_value_or_a_sentence(name, text):
 def test_custom_headers_are_named_with_dashes(monkeypatch):
     monkeypatch.setenv("CUSTOM_HEADER_X_API_KEY", "v")
     monkeypatch.setenv("CUSTOM_HEADER_", "nothing")
-    assert environment.custom_headers() == {"X-API-KEY": "v"}
+    assert environment.read().custom_headers == {"X-API-KEY": "v"}
 
 
 @pytest.fixture
@@ -198,14 +198,14 @@ def test_the_public_address_gives_a_host_and_an_origin():
         "x://",
     ]
     assert environment.hosts(urls) == ["ccproxy.example.org", "[::1]"]
-    assert environment.origins(urls) == ["https://ccproxy.example.org:8443", "http://[::1]:80"]
+    assert environment.origins(urls) == ["https://ccproxy.example.org:8443", "http://[::1]"]
 
 
 # .env files with one fault each, and the beginning of what the start says of it
 FAULTS = {
-    "PORT=abc": "PORT is 'abc'; it is a whole number from 0 to 65535",
-    "PORT=70000": "PORT is '70000'; it is a whole number from 0 to 65535",
-    "PORT=8082.5": "PORT is '8082.5'; it is a whole number from 0 to 65535",
+    "PORT=abc": "PORT is 'abc'; it is a whole number from 1 to 65535",
+    "PORT=70000": "PORT is '70000'; it is a whole number from 1 to 65535",
+    "PORT=8082.5": "PORT is '8082.5'; it is a whole number from 1 to 65535",
     "HOST=no such host": "HOST is 'no such host'; it looks like 127.0.0.1, 0.0.0.0, :: or the name of a host",
     "HOST=0.0.0.0:8082": "HOST is '0.0.0.0:8082'; it looks like 127.0.0.1, 0.0.0.0",
     "HOST=http://0.0.0.0": "HOST is 'http://0.0.0.0'; it looks like",
@@ -216,7 +216,7 @@ FAULTS = {
     "REQUEST_TIMEOUT=0": "REQUEST_TIMEOUT is '0.0'; it is a number greater than 0",
     "REQUEST_TIMEOUT=10s": "REQUEST_TIMEOUT is '10s'; it is a number greater than 0",
     "REQUEST_TIMEOUT=nan": "REQUEST_TIMEOUT is 'nan'; it is a number greater than 0",
-    "MAX_RETRIES=-1": "MAX_RETRIES is '-1'; it is a whole number, at least 0",
+    "MAX_RETRIES=-1": "MAX_RETRIES is '-1'; it is a whole number from 0 to 100",
     "RETRY_BUDGET=-5": "RETRY_BUDGET is '-5.0'; it is a number, at least 0",
     "MAX_TOKENS_LIMIT=4k": "MAX_TOKENS_LIMIT is '4k'; it is a whole number, at least 1",
     "MIN_TOKENS_LIMIT=9\nMAX_TOKENS_LIMIT=8": "MIN_TOKENS_LIMIT (9) is more than MAX_TOKENS_LIMIT (8).",
@@ -246,6 +246,24 @@ FAULTS = {
     "CONFIG_FILE=/nowhere.json": "CONFIG_FILE is '/nowhere.json', and there is no such file.",
     "ALLOWED_HOSTS=https://x.example": "ALLOWED_HOSTS is 'https://x.example'; it looks like localhost,ccp",
     "CSRF_TRUSTED_ORIGINS=x.example": "CSRF_TRUSTED_ORIGINS is 'x.example'; it looks like https://",
+    "PORT=0": "PORT is '0'; it is a whole number from 1 to 65535",
+    "HOST=999.1.1.1": "HOST is '999.1.1.1'; it looks like 127.0.0.1",
+    "MAX_TOKENS_LIMIT=9999999999999999999999999": "MAX_TOKENS_LIMIT is '9999999999999999999999999'; it is at "
+    "most 2147483647",
+    "MAX_RETRIES=99999": "MAX_RETRIES is '99999'; it is a whole number from 0 to 100",
+    "HISTORY_PATIENCE=1e300": "HISTORY_PATIENCE is '1e+300'; it is at most 2147483647",
+    "DATABASE_POOL=1000000000000": "DATABASE_POOL is '1000000000000'; it is at most 2147483647",
+    "EMAIL_URL=smtp+tls://alerts@x.com:s3cr3t/Pass@mail.example.com:587": "EMAIL_URL cannot be read;",
+    "EMAIL_URL=smtp://host:99999": "EMAIL_URL cannot be read; it looks like",
+    "EMAIL_URL=smtp://[host": "EMAIL_URL cannot be read; it looks like",
+    "EMAIL_URL=smtp://": "EMAIL_URL cannot be read; it looks like",
+    "EMAIL_FROM=not an address": "EMAIL_FROM is 'not an address'; it looks like ccproxy@example.com",
+    "OPENAI_BASE_URL=https://api.x.com/v1 /foo": "OPENAI_BASE_URL is 'https://api.x.com/v1 /foo', which is",
+    "OPENAI_BASE_URL=foo bar": "OPENAI_BASE_URL is 'foo bar', which is not a web address.",
+    "TELEMETRY_COLLECTOR=http://x y": "TELEMETRY_COLLECTOR is 'http://x y'; it looks like http://",
+    "REDIS_URL=redis://:p/x@host": "REDIS_URL cannot be read; it looks like redis://host:6379/0",
+    "ALLOWED_HOSTS=x.example:443": "ALLOWED_HOSTS is 'x.example:443'; it looks like localhost,ccproxy",
+    "CUSTOM_HEADER_X_KEY_FILE=/nowhere/key": "CUSTOM_HEADER_X_KEY_FILE names a file or folder that cannot be",
     "OPENAI_APIKEY=sk": "OPENAI_APIKEY is no variable of ccproxy and has no effect; OPENAI_API_KEY is one.",
     "BIGMODEL=x": "BIGMODEL is no variable of ccproxy and has no effect; BIG_MODEL is one.",
     "just words": "Line 1 of ",
@@ -287,3 +305,50 @@ def test_several_faults_are_said_together(tmp_path, monkeypatch, settings):
     text = "PORT=abc\nHOST=no such host\nBIGMODEL=x\n"
     said = said_of(text, tmp_path, monkeypatch, settings)
     assert [sentence.split(" ")[0] for sentence in said] == ["HOST", "PORT", "BIGMODEL"]
+
+
+SECRETS = sorted(name for name, variable in environment.VARIABLES.items() if variable.secret)
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "CUSTOM_HEADER_X_KEY"])
+@pytest.mark.parametrize("text", ["", "\n", " \r\n", "\ufeff"])
+def test_an_empty_file_for_a_secret_is_refused(monkeypatch, tmp_path, name, text):
+    file = tmp_path / "secret"
+    file.write_text(text, "utf-8")
+    [wrong] = values(monkeypatch, **{f"{name}_FILE": str(file)}).wrong
+    assert str(wrong) == f"{name}_FILE names a file or folder that cannot be used: {file} is empty"
+
+
+def test_a_header_is_read_from_the_file_that_its_variable_names(monkeypatch, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("of the file\n", "utf-8-sig")
+    found = values(monkeypatch, CUSTOM_HEADER_X_KEY_FILE=str(file), CUSTOM_HEADER_X_KEY="of the variable")
+    assert found.custom_headers == {"X-KEY": "of the file"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("EMAIL_URL", "smtp+tls://user:pass%2Fword@mail.example.com:587"),
+        ("EMAIL_URL", "smtp://mail.example.com"),
+        ("EMAIL_URL", "consolemail://"),
+        ("EMAIL_FROM", "The gateway <ccproxy@mail>"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=1"),
+        ("REDIS_URL", "rediss://:secret@redis.example:6380/1"),
+        ("ALLOWED_HOSTS", "*,.example.org,[::1]"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.org,https://x.example/"),
+        ("HOST", "[::1]"),
+        ("HOST", "node-7.internal"),
+    ],
+)
+def test_what_is_fine_is_not_refused(monkeypatch, name, text):
+    assert values(monkeypatch, **{name: text}).wrong == []
+
+
+def test_an_origin_is_written_as_browsers_write_it():
+    urls = ["https://Ccproxy.example.org/", "https://x.example:443", "http://x.example:8080/admin"]
+    assert environment.origins(urls) == [
+        "https://ccproxy.example.org",
+        "https://x.example",
+        "http://x.example:8080",
+    ]

@@ -28,7 +28,7 @@ def test_every_way_to_start_refuses_wrong_values(command, tmp_path):
         timeout=100,
     )
     assert ended.returncode == 1
-    assert "PORT is '80a'; it is a whole number from 0 to 65535" in ended.stderr
+    assert "PORT is '80a'; it is a whole number from 1 to 65535" in ended.stderr
     assert "KEYS_REQUIRED is 'ture'; it is either true or false" in ended.stderr
     assert "hush" not in ended.stdout + ended.stderr
     assert ("Traceback" in ended.stderr) is (command[0] == "-c")

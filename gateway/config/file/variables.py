@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from gateway.config.file.fields import Unusable
-from gateway.variables import UnusablePath
+from gateway.variables import UnusablePath, text_of_file
 
 # settings with this prefix add headers to every provider's requests
 _CUSTOM_HEADERS: Final = "CUSTOM_HEADER_"
@@ -65,7 +64,6 @@ def _from_environment(name: str) -> str:
     if not path:
         return os.environ.get(name, "")
     try:
-        # editors and most tools end a file with a newline, which is not part of a secret
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as problem:
-        raise Unusable(str(UnusablePath(f"{name}_FILE", problem))) from problem
+        return text_of_file(f"{name}_FILE", path)
+    except UnusablePath as problem:
+        raise Unusable(str(problem)) from problem
