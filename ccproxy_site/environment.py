@@ -256,6 +256,7 @@ class Values:
     """
 
     of_file: frozenset[str]
+    custom_headers: dict[str, str]
 
     def __init__(self, environment: Environment, of_file: frozenset[str] = frozenset()) -> None:
         self.of_file = of_file
