@@ -20,8 +20,8 @@ from environ.fileaware_mapping import FileAwareMapping
 
 from ccproxy_site import env_file
 from ccproxy_site.places import ENV_FILE
-from gateway.conf import DJANGO, GATEWAY, LIMITS, PROVIDER, SERVER, gateway_variables, is_one_word
-from gateway.variables import UnusablePath, Variable, WrongValue, text_of_file
+from gateway.conf import DJANGO, GATEWAY, LIMITS, PROVIDER, SERVER, gateway_variables
+from gateway.variables import UnusablePath, Variable, WrongValue, is_one_word, text_of_file
 
 
 def _is_database(text: str) -> bool:

@@ -18,9 +18,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from gateway.conf import GatewayConf, fitting_processes, gateway_conf, is_one_word
+from gateway.conf import GatewayConf, fitting_processes, gateway_conf
 from gateway.security import encryption
 from gateway.upstream.http1.proxies import ProxyVariables
+from gateway.variables import is_one_word
 
 # how alike a name must be to one of ours; in the environment of a process are many names of others
 _ALIKE_IN_FILE: Final = 0.8

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from gateway.variables import Group, Variable, WrongValue, variables_of
+from gateway.variables import Group, Variable, WrongValue, is_web_address, variables_of
 
 CAPTURE_POLICIES = ("none", "full")
 # processes that serve when nobody says how many
@@ -52,19 +52,6 @@ def _is_host(text: str) -> bool:
             part and part.replace("-", "").replace("_", "").isalnum() for part in parts
         )
     return True
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return is_one_word(text) and url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
-def is_one_word(text: str) -> bool:
-    """Whether a text has no blank and no control character; urlsplit passes over some of them."""
-    return text.isprintable() and " " not in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +134,7 @@ class GatewayConf:
         "",
         "Where the telemetry of signed-in clients is sent on to, by OTLP over HTTP. "
         "Example: http://127.0.0.1:4318",
-        check=_is_web_address,
+        check=is_web_address,
         example="http://127.0.0.1:4318",
     )
     public_url: str = GATEWAY.variable(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -205,3 +206,17 @@ def _variable(declared: Field[Any], annotation: Any) -> Variable:
         group=group,
         **more,
     )
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is the address of something on the web, with a host."""
+    try:
+        url = urlsplit(text)
+        return is_one_word(text) and url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text has no blank and no control character; urlsplit passes over some of them."""
+    return text.isprintable() and " " not in text

@@ -175,6 +175,10 @@ def test_two_processes_may_store_the_same_pieces_at_once(tmp_path):
 
 def test_two_hundred_turns_take_less_than_twice_the_last_request_alone(words):
     stored = 0
+    if connection.vendor == "postgresql":
+        # rows of other tests, though rolled back, would count in the sizes of the tables
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE gateway_contentnode, gateway_contentblob, gateway_requestbody CASCADE")
     for number, (received, sent) in enumerate(session(200)):
         answered, returned = streams(words)
         kept(f"r{number}", captured(received, sent, answered=answered, returned=returned))
