@@ -13,6 +13,7 @@ from gateway.conversion.answers.stop_reasons import is_known
 from gateway.wire.lenient import object_of
 
 _REASONS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason")
+_NAMES: Final = frozenset(_REASONS)
 # in a choice of vLLM's it is the stop sequence that was met
 _MAY_BE_SEQUENCES: Final = frozenset({"stop_reason", "stopReason"})
 _SAID: Final = ("delta", "message")
@@ -36,6 +37,8 @@ def in_order(choice: dict[str, object], answer: Mapping[str, object]) -> dict[st
 
 def _reason_elsewhere(choice: Mapping[str, object], answer: Mapping[str, object]) -> object | None:
     for place in (choice, *(object_of(choice.get(place)) for place in _SAID), answer):
+        if _NAMES.isdisjoint(place):
+            continue
         for name in _REASONS:
             reason: object = place.get(name)
             if reason and (name not in _MAY_BE_SEQUENCES or is_known(reason)):

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gateway.client_protocol.purpose import counted_as
@@ -24,6 +26,7 @@ from gateway.models.history.hourly_total import (
     OTHER,
     HourlyTotal,
     OriginKind,
+    OriginTotal,
 )
 from gateway.routing.facts import client_of
 
@@ -36,6 +39,10 @@ DAY: Final = 24
 FOLDED_ASKED: Final = 1
 FOLDED_UPSTREAM: Final = 2
 FOLDED_ORIGIN: Final = {OriginKind.CLIENT.value: 4, OriginKind.FOLDER.value: 8}
+# where HourlyTotal.NUMBERS has those of OriginTotal, of which only "failed" is none of its own
+_SHARED: Final = itemgetter(
+    *(HourlyTotal.NUMBERS.index(name) for name in OriginTotal.NUMBERS if name != "failed")
+)
 # ends that are failures
 FAILED: Final = frozenset({"error", "broken", "interrupted"})
 _FIRST_BUCKET: Final = len(HourlyTotal.NUMBERS) - len(BUCKETS)
@@ -144,21 +151,23 @@ class OriginSlot(NamedTuple):
 
 def origins(client: str, folder: str) -> list[tuple[str, str]]:
     """(kind, name) of everything that a request is known to come from. `client`: its user agent."""
-    found = []
-    if client:
-        name, version = client_of(client)
-        found.append((OriginKind.CLIENT.value, f"{name}/{'.'.join(map(str, version))}" if version else name))
-    if folder:
-        found.append((OriginKind.FOLDER.value, folder))
+    found = ((OriginKind.CLIENT.value, _named(client)), (OriginKind.FOLDER.value, folder))
     return [(kind, name) for kind, name in found if name]
 
 
-def origins_and_numbers(facts: Contribution) -> tuple[list[OriginSlot], list[int]]:
-    """Where an ended exchange counts for its origins, and its OriginTotal.NUMBERS."""
+# each row asks twice, and few clients send most of them
+@lru_cache(maxsize=256)
+def _named(client: str) -> str:
+    """A user agent as name and version; "" for none."""
+    name, version = client_of(client) if client else ("", ())
+    return f"{name}/{'.'.join(map(str, version))}" if name and version else name
+
+
+def origin_slots(facts: Contribution, hour: int) -> list[OriginSlot]:
+    """Where an ended exchange of this hour counts for its origins."""
     if facts.endpoint not in CHARGED:
-        return [], []
-    hour = hour_of(facts.started_at)
-    slots = [
+        return []
+    return [
         OriginSlot(
             hour,
             kind,
@@ -167,17 +176,12 @@ def origins_and_numbers(facts: Contribution) -> tuple[list[OriginSlot], list[int
         )
         for kind, name in origins(facts.client, facts.folder)
     ]
-    numbers = [
-        1,
-        int(facts.state in FAILED),
-        facts.input_tokens or 0,
-        facts.output_tokens or 0,
-        facts.cache_read_tokens or 0,
-        facts.cache_write_tokens or 0,
-        0 if facts.cost is None else int(facts.cost / COST_UNIT),
-        int(facts.cost is None),
-    ]
-    return slots, numbers
+
+
+def _numbers_of_origins(numbers: Sequence[int], state: str) -> list[int]:
+    """OriginTotal.NUMBERS of an exchange with these HourlyTotal.NUMBERS."""
+    requests, *more = _SHARED(numbers)
+    return [requests, int(state in FAILED), *more]
 
 
 class Tallies:
@@ -194,9 +198,11 @@ class Tallies:
             return
         slot, numbers = slot_and_numbers(facts)
         _add(self._totals, slot, numbers, sign)
-        origins, numbers = origins_and_numbers(facts)
-        for origin in origins:
-            _add(self._origins, origin, numbers, sign)
+        slots = origin_slots(facts, slot.hour)
+        if slots:
+            numbers = _numbers_of_origins(numbers, facts.state)
+            for origin in slots:
+                _add(self._origins, origin, numbers, sign)
         for entry in facts.ledger:
             counted = counted_under(str(entry["code"]), str(entry.get("note", "")))
             self._ledger[slot.hour, slot.provider, counted] += sign

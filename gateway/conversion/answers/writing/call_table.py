@@ -58,8 +58,8 @@ neither is blank nor a placeholder nor begins an object. A name that is not comp
     the name of a call comes under one index and its arguments under another.
 (8) If the latest is another call, which is not whole: this one needs nothing more. Closing brackets are
     one too many, and stay where they are.
-(9) "Lacking": nothing has come, and the schema of its tool requires something. Where the first fragments of
-    several calls come before their arguments, each has its input in the end, under another id.
+(9) "Lacking": no argument has come, and the schema of its tool requires some. Where several calls of a tool
+    are announced before their arguments come, each still runs once, with the ids of two exchanged.
 """
 
 from __future__ import annotations
