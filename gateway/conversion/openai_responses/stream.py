@@ -59,6 +59,7 @@ class ResponsesStream(ConvertedStream):
         self._items = ToldItems()
         self._thoughts = Thoughts(context, self._writer)
         self._searches = 0
+        self._begun: list[ToldItem] = []  # with parts that began since the last item did
         self._cut_calls: list[ToolBlock] = []  # their items say that they are incomplete
         self._part_text: list[str] = []  # of the open text, for its citations
 
@@ -95,14 +96,8 @@ class ResponsesStream(ConvertedStream):
         known = len(self._items.in_order)
         told = self._items.about(event, kind)
         if len(self._items.in_order) != known:
-            self._end_thoughts(told)
+            self._thoughts.end_others(told)
         return told
-
-    def _end_thoughts(self, but: ToldItem | None = None) -> None:
-        """Another item begins, or the response is over: reasoning without an end of its own ends here."""
-        for told in self._items.in_order:
-            if told.kind == "reasoning" and told is not but and told.source and not told.ended:
-                self._thoughts.end(told, told.announced)
 
     def _added(self, event: JSONObject) -> None:
         item = object_of(event.get("item"))
@@ -115,7 +110,7 @@ class ResponsesStream(ConvertedStream):
             told = self._items.add(event, kind)
         told.kind, told.call_id, told.announced = kind, call_id, item
         self._items.announce(told, item)
-        self._end_thoughts(told)
+        self._thoughts.end_others(told)
         if told.kind == "function_call":
             self._call(told, item, arguments="")
             if arguments_text(item.get("arguments")).strip():
@@ -179,9 +174,11 @@ class ResponsesStream(ConvertedStream):
         if not says_something(part):
             return
         if part.get("type") in THOUGHTS:
-            self._item(event, "reasoning").begun[thought_place(event)[1]] = part
+            told, index = self._item(event, "reasoning"), thought_place(event)[1]
         else:
-            self._item(event, "message").begun[part_index(event, "content_index")] = part
+            told, index = self._item(event, "message"), part_index(event, "content_index")
+        told.begun[index] = part
+        self._begun.append(told)
 
     def _begun_parts(self, told: ToldItem, before: int | None = None) -> None:
         for index, part in told.untold(before):
@@ -193,8 +190,9 @@ class ResponsesStream(ConvertedStream):
 
     def _tell_begun(self) -> None:
         """Another item begins, or the response is over: what was told of the items before is said now."""
-        for told in self._items.in_order:
-            if told.begun and not told.ended:
+        begun, self._begun = self._begun, []
+        for told in begun:
+            if not told.ended:
                 self._begun_parts(told)
 
     def _part_ended(self, event: JSONObject) -> None:
@@ -354,7 +352,7 @@ class ResponsesStream(ConvertedStream):
             self._say(text_of(response.get("output_text")))
         self._read_counts(response if response.get("usage") else event)
         if not self._writer.state.over:
-            self._end_thoughts()
+            self._thoughts.end_others()
             finish = self._finish = finish_of(response, cut=cut, called=bool(self._writer.calls))
             if finish in (Finish.STOP, Finish.UNKNOWN) and any(
                 call.standing in EMPTY for call in self._cut_calls

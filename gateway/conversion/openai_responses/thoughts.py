@@ -32,10 +32,11 @@ def thought_place(event: Mapping[str, object]) -> tuple[str, int]:
 class Thoughts:
     """The reasoning of one response; what is told of an item stands in the item."""
 
-    __slots__ = ("_context", "_writer")
+    __slots__ = ("_context", "_said", "_writer")
 
     def __init__(self, context: AnswerContext, writer: AnswerWriter) -> None:
         self._context, self._writer = context, writer
+        self._said: dict[int, ToldItem] = {}  # reasoning since the last item began, by identity
 
     def add(self, told: ToldItem, source: str, part: int, text: str) -> None:
         """More of a part. Its parts are paragraphs."""
@@ -44,6 +45,7 @@ class Thoughts:
         if told.source and part not in told.parts:
             text = "\n\n" + text
         told.source = source
+        self._said[id(told)] = told
         told.parts.setdefault(part, Pieces()).add(text)
         self._writer.thinking(text, "")
 
@@ -60,6 +62,15 @@ class Thoughts:
         source = _source(told, item)
         for number, part in enumerate(parts_of(item.get(source))):
             self.whole(told, source, number, part_text(part))
+
+    def end_others(self, but: ToldItem | None = None) -> None:
+        """Another item begins, or the response is over: reasoning without an end of its own ends here."""
+        said, self._said = self._said, {}
+        for at, told in said.items():
+            if told is but:
+                self._said[at] = told
+            elif not told.ended:
+                self.end(told, told.announced)
 
     def end(self, told: ToldItem, item: Mapping[str, object]) -> None:
         """The item is whole and its parts are told: its block ends with what the provider wants back.
