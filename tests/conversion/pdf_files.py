@@ -68,8 +68,10 @@ def stream_object(stream, entries=b""):
 
 
 def pdf_of_forms(*before, levels=12, breadth=100):
-    """A PDF of 4 KB whose last page shows a form that shows a hundred, and so on: it is never done.
+    """A PDF whose last page shows a form that shows a hundred, and so on: it takes a minute.
 
+    The reader shows 5,000 forms at most, so the innermost is long. It has no text, of which enough is kept
+    before the time is over.
     `before`: the content streams of pages in front of it.
     """
     again = [b"/F%d Do " % (level + 1) * breadth for level in range(levels)]
@@ -78,6 +80,6 @@ def pdf_of_forms(*before, levels=12, breadth=100):
         stream_object(stream, entries % (b"/F%d %d 0 R" % (level + 1, 101 + level)))
         for level, stream in enumerate(again)
     ]
-    last = stream_object(b"BT (x) Tj ET", entries % b"")
+    last = stream_object(b"BT 1 0 0 1 0 0 Tm ET " * 5_000, entries % b"")
     resources = b"/XObject << /F0 100 0 R >>"
     return pdf_of_streams(*before, b"/F0 Do", resources=resources, objects=[*forms, last])
